@@ -1,0 +1,1 @@
+"""The rows of the twin: solvers, filter, calibration, battery and replay."""
