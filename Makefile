@@ -15,8 +15,8 @@ setup: $(USER_STAMP)  ## install songsinh into .venv
 
 setup-dev: $(DEV_STAMP)
 
-run: $(USER_STAMP)  ## fit, follow and forecast real batteries, and write a report
-	@$(BIN)/songsinh demo
+run: $(USER_STAMP)  ## start the centre with its example twins
+	@$(BIN)/songsinh start
 
 test: $(DEV_STAMP)  ## run every test
 	$(BIN)/python -m pytest
@@ -37,11 +37,11 @@ bench: $(BENCH_STAMP)  ## race against the peers and write docs/benchmarks.md
 
 lock:  ## choose newer dependencies (needs the package uv)
 	uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-emit-index-url \
-	  --no-emit-find-links --custom-compile-command 'make lock' --group build \
-	  pyproject.toml -o requirements.lock
-	uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-emit-index-url \
 	  --no-emit-find-links --custom-compile-command 'make lock' --group build --extra dev \
-	  -c requirements.lock pyproject.toml -o requirements-dev.lock
+	  pyproject.toml -o requirements-dev.lock
+	uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-emit-index-url \
+	  --no-emit-find-links --custom-compile-command 'make lock' --group build \
+	  -c requirements-dev.lock pyproject.toml -o requirements.lock
 
 clean:  ## remove what was installed, built and cached
 	rm -rf .venv .venv-bench build dist reports *.egg-info .pytest_cache .mypy_cache .ruff_cache \

@@ -80,7 +80,8 @@ def page(rows: list[dict[str, Any]]) -> str:
     head = ["# Benchmarks", "", f"`make bench` writes this page. {held} of {len(rows)} rows hold."]
     head += [
         "Each row ran ours and its peer in one run, held to one thread; times are medians of CPU",
-        "seconds, and the ratio is the peer's figure over ours.",
+        "seconds, and the ratio is the peer's figure over ours. Rows of the live centre run real",
+        "processes by the clock, and say what they were held to.",
         "",
         machine(),
         "",

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from songsinh.models import Traits as Traits
     from songsinh.models import columns as columns
     from songsinh.models import forcing as forcing
+    from songsinh.models import read_model as read_model
     from songsinh.models import simulate as simulate
     from songsinh.series import Interpolation as Interpolation
     from songsinh.series import Series as Series
@@ -58,14 +59,17 @@ if TYPE_CHECKING:
     from songsinh.twin import Card as Card
     from songsinh.twin import Check as Check
     from songsinh.twin import Coverage as Coverage
+    from songsinh.twin import Crowd as Crowd
     from songsinh.twin import Cut as Cut
     from songsinh.twin import CVaR as CVaR
     from songsinh.twin import Decision as Decision
     from songsinh.twin import EnsembleTransform as EnsembleTransform
     from songsinh.twin import Experiment as Experiment
+    from songsinh.twin import Fleet as Fleet
     from songsinh.twin import Forecast as Forecast
     from songsinh.twin import Identifiability as Identifiability
     from songsinh.twin import Limit as Limit
+    from songsinh.twin import Looked as Looked
     from songsinh.twin import Mean as Mean
     from songsinh.twin import Method as Method
     from songsinh.twin import Noise as Noise
@@ -76,7 +80,9 @@ if TYPE_CHECKING:
     from songsinh.twin import Ranks as Ranks
     from songsinh.twin import Risk as Risk
     from songsinh.twin import Scores as Scores
+    from songsinh.twin import Structure as Structure
     from songsinh.twin import Timeline as Timeline
+    from songsinh.twin import Told as Told
     from songsinh.twin import Track as Track
     from songsinh.twin import Verdict as Verdict
     from songsinh.twin import advance as advance
@@ -88,12 +94,14 @@ if TYPE_CHECKING:
     from songsinh.twin import decide as decide
     from songsinh.twin import diagnose as diagnose
     from songsinh.twin import exponential as exponential
+    from songsinh.twin import fit_series as fit_series
     from songsinh.twin import follow as follow
     from songsinh.twin import forecast as forecast
     from songsinh.twin import learn_cut as learn_cut
     from songsinh.twin import optimise as optimise
     from songsinh.twin import random_walk as random_walk
     from songsinh.twin import score_bands as score_bands
+    from songsinh.twin import structural_model as structural_model
     from songsinh.twin import taper as taper
     from songsinh.twin import timeline as timeline
     from songsinh.twin import track as track
@@ -103,7 +111,7 @@ if TYPE_CHECKING:
     from songsinh.units import from_si as from_si
     from songsinh.units import to_si as to_si
 
-__version__: Final = "0.1.0"
+__version__: Final = "0.2.0"
 
 # light doors first: a name found there never loads a compiler
 _DOORS: Final = (

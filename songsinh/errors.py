@@ -10,6 +10,8 @@
     ├── CalibrationError  a fit cannot be posed or did not end
     ├── FilterError     a belief collapsed, or readings do not suit it
     ├── PilotError      a pilot is missing or incomplete
+    ├── LiveError       a twin at work, a source or the history cannot do what was asked
+    ├── AccessError     a person or a program may not do this
     └── SettingError    an option or an environment variable is wrong
 
 Each message is one sentence: what was wrong, the value seen, what to do next.
@@ -18,10 +20,12 @@ Each message is one sentence: what was wrong, the value seen, what to do next.
 from typing import Any, final
 
 __all__ = [
+    "AccessError",
     "BoundsError",
     "CalibrationError",
     "DataError",
     "FilterError",
+    "LiveError",
     "ModelError",
     "PilotError",
     "SettingError",
@@ -102,6 +106,16 @@ class FilterError(SongsinhError):
 @final
 class PilotError(SongsinhError):
     """A pilot is missing or incomplete."""
+
+
+@final
+class LiveError(SongsinhError):
+    """A twin at work, a source or the history cannot do what was asked."""
+
+
+@final
+class AccessError(SongsinhError):
+    """A person or a program may not do this."""
 
 
 @final

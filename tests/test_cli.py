@@ -29,8 +29,8 @@ def call(*arguments, cwd, **environment):
 
 def test_the_version_is_told_as_text_and_as_json(tmp_path):
     plain, script = call("version", cwd=tmp_path), call("version", "--json", cwd=tmp_path)
-    assert plain.stdout.startswith("songsinh 0.1.0\n")
-    assert json.loads(script.stdout)["songsinh"] == "0.1.0"
+    assert plain.stdout.startswith("songsinh 0.2.0\n")
+    assert json.loads(script.stdout)["songsinh"] == "0.2.0"
 
 
 def test_a_known_error_is_one_sentence_and_exit_code_2(tmp_path):

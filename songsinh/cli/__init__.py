@@ -6,8 +6,11 @@ from typing import Final
 
 import typer
 
+from songsinh.cli.backup import restore_backup, write_backup
+from songsinh.cli.centre import follow_twins, serve_pages, start_centre
 from songsinh.cli.data import get_data
 from songsinh.cli.demo import run_demo
+from songsinh.cli.people import add_somebody, list_everybody, renew_link, verify_audit
 from songsinh.cli.pilots import list_pilots
 from songsinh.cli.validate import write_card
 from songsinh.cli.version import show_version
@@ -24,7 +27,20 @@ app: Final = typer.Typer(
 data_group: Final = typer.Typer(
     help="Get the recordings that pilots learn from.", no_args_is_help=True
 )
+people_group: Final = typer.Typer(help="Let people into the centre.", no_args_is_help=True)
+audit_group: Final = typer.Typer(help="Check who did what.", no_args_is_help=True)
 
+app.command("start")(start_centre)
+app.command("live")(follow_twins)
+app.command("serve")(serve_pages)
+app.add_typer(people_group, name="people")
+people_group.command("add")(add_somebody)
+people_group.command("link")(renew_link)
+people_group.command("list")(list_everybody)
+app.add_typer(audit_group, name="audit")
+audit_group.command("verify")(verify_audit)
+app.command("backup")(write_backup)
+app.command("restore")(restore_backup)
 app.command("demo")(run_demo)
 app.command("validate")(write_card)
 app.command("pilots")(list_pilots)
@@ -36,6 +52,11 @@ app.command("version")(show_version)
 @data_group.callback()
 def _keep_as_group() -> None:
     """Get the recordings that pilots learn from."""
+
+
+@audit_group.callback()
+def _keep_as_group_too() -> None:
+    """Check who did what."""
 
 
 def main() -> None:

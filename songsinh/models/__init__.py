@@ -3,6 +3,7 @@
 from songsinh.models.equations import Equations, Event, Explicit, FixedStep, Solver, Stiff
 from songsinh.models.model import Array, Forcing, Model, Run, Traits, columns, forcing
 from songsinh.models.simulation import simulate
+from songsinh.models.written import read_model
 
 __all__ = [
     "Array",
@@ -18,5 +19,6 @@ __all__ = [
     "Traits",
     "columns",
     "forcing",
+    "read_model",
     "simulate",
 ]

@@ -19,7 +19,7 @@ import numpy as np
 
 from songsinh.errors import ModelError
 
-__all__ = ["address", "call", "compiled", "fingerprint", "fixed", "view"]
+__all__ = ["address", "call", "compiled", "fingerprint", "fixed", "leap", "place_of", "view"]
 
 # division by zero gives inf; kernels allocate nothing, so nothing in them counts references
 EQUATIONS: dict[str, Any] = {"error_model": "numpy"}
@@ -45,13 +45,40 @@ def view(array: Any, size: int) -> Any:
     return array
 
 
+def leap(function: Any, law: Any, states: Any, parameters: Any, rest: Any) -> Any:
+    """Run a kernel that integrates; `rest` are its other arguments.
+
+    It is a Python function here, an address when compiled, so that kernels which need it are
+    the same for all models and solvers.
+    """
+    return function(law, states, parameters, *rest)
+
+
 def fixed(function: Callable[..., Any], **constants: Any) -> Any:
-    """A copy of a kernel and of all its helpers in which some global names are constants."""
+    """A copy of a kernel in which some global names are constants, in its helpers too.
+
+    Helpers that never ask for such a name stay as they are, so they are compiled once.
+    """
+    return _fixed(function, constants, {})
+
+
+def _fixed(function: Any, constants: dict[str, Any], made: dict[int, Any]) -> Any:
+    if id(function) in made:
+        return made[id(function)]
+    if not any(_asks(one, constants) for one in _helpers(function, set())):
+        made[id(function)] = function
+        return function
     space = function.__globals__ | constants
+    copied = types.FunctionType(function.__code__, space, function.__name__)
+    made[id(function)] = copied
     for name, value in _references(function):
-        if isinstance(value, types.FunctionType) and value not in (call, view):
-            space[name] = fixed(value, **constants)
-    return types.FunctionType(function.__code__, space, function.__name__)
+        if isinstance(value, types.FunctionType) and value not in TAUGHT:
+            space[name] = _fixed(value, constants, made)
+    return copied
+
+
+def _asks(function: Any, constants: dict[str, Any]) -> bool:
+    return any(name in constants for inner in _codes(function.__code__) for name in inner.co_names)
 
 
 def fingerprint(function: Callable[..., Any]) -> str:
@@ -87,28 +114,52 @@ def _compile(function: Callable[..., Any], signature: str, key: str) -> Any:
     return dispatcher
 
 
+def place_of(kernel: Any) -> int:
+    """The address of a compiled kernel, for `leap`."""
+    (made,) = kernel.overloads.values()
+    return int(made.library.get_pointer_to_function(made.fndesc.llvm_func_name))
+
+
 @contextmanager
 def _helpers_left_as_they_are(kernel: str) -> Iterator[None]:
     """Let LLVM optimise a kernel once, and not each helper again at every level it is inlined.
 
-    That is a third of the time to compile. Only this thread compiles meanwhile.
+    Helpers become no machine code of their own either. Together that is half of the time to
+    compile. Only this thread compiles meanwhile.
     """
     from numba.core import codegen
     from numba.core.compiler_lock import global_compiler_lock
 
     libraries: Any = codegen.CPUCodeLibrary
-    optimise = libraries._optimize_final_module
+    engines: Any = codegen.JITCPUCodegen
+    optimise, finish = libraries._optimize_final_module, libraries._finalize_final_module
+    place = engines.set_env
 
     def optimise_kernel(library: Any) -> None:
         if library.name == kernel:
             optimise(library)
 
+    def finish_kernel(library: Any) -> None:
+        if library.name == kernel:
+            finish(library)
+        else:
+            library._finalize_dynamic_globals()
+            library._finalized = True
+
+    def place_kernel(engine: Any, name: str, environment: Any) -> None:
+        if engine._engine.is_symbol_defined(name):
+            place(engine, name, environment)
+
     with global_compiler_lock:
+        engines.set_env = place_kernel
         libraries._optimize_final_module = optimise_kernel
+        libraries._finalize_final_module = finish_kernel
         try:
             yield
         finally:
             libraries._optimize_final_module = optimise
+            libraries._finalize_final_module = finish
+            engines.set_env = place
 
 
 def address(function: Callable[..., Any]) -> int:
@@ -190,13 +241,17 @@ def _prepare(function: Callable[..., Any], options: dict[str, Any]) -> None:
     from numba.extending import register_jitable
 
     _teach_call()
+    _teach_leap()
     for helper in _helpers(function, set()):
-        if helper not in (function, call, view) and helper not in _prepared:
+        if helper not in (function, *TAUGHT) and helper not in _prepared:
             register_jitable(**options)(helper)
             _prepared.add(helper)
 
 
 _prepared: set[Any] = set()
+
+
+TAUGHT: Any = (call, leap, view)  # what numba is taught by hand
 
 
 @cache
@@ -236,6 +291,35 @@ def _teach_call() -> None:
             return carray(array, size)
 
         return viewing
+
+
+@cache
+def _teach_leap() -> None:
+    """Teach numba that `leap` on a whole number is a jump to the kernel at that address."""
+    from numba.core import types as nb
+    from numba.extending import intrinsic, overload
+
+    @intrinsic
+    def jump(typing_context: Any, where: Any, law: Any, x: Any, p: Any, rest: Any) -> Any:
+        def emit(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            given = signature.args[1:4] + tuple(signature.args[4])
+            parts = [builder.extract_value(values[4], k) for k in range(len(signature.args[4]))]
+            kind = context.call_conv.get_function_type(nb.int64, given)
+            target = builder.inttoptr(values[0], kind.as_pointer())
+            told = context.call_conv.call_function(
+                builder, target, nb.int64, given, [*values[1:4], *parts]
+            )
+            return told[1]
+
+        plain = nb.Tuple([nb.unliteral(one) for one in rest])
+        return nb.int64(where, law, x, p, plain), emit
+
+    @overload(leap)
+    def leaped(function: Any, law: Any, states: Any, parameters: Any, rest: Any) -> Any:
+        def leaping(function: Any, law: Any, states: Any, parameters: Any, rest: Any) -> Any:
+            return jump(function, law, states, parameters, rest)  # type: ignore[call-arg]
+
+        return leaping
 
 
 def _references(function: Callable[..., Any]) -> Iterator[tuple[str, Any]]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from songsinh.errors import ModelError, near
 from songsinh.models import compilation, integration
+from songsinh.models.code import LANES, WIDEST, Code
 from songsinh.models.model import Array, Forcing, Run, Traits, forcing
 from songsinh.models.steps import EXPLICIT, FIXED, STIFF
 from songsinh.series import Series
@@ -24,7 +25,6 @@ GIVEN: tuple[Kind, ...] = ("state", "input", "parameter")  # what a law is given
 Law = Callable[[Any, Any, Any, Any], Any]
 FIRST_ANSWER = 4_000  # steps of uncompiled code before compiling pays; about 0.4 s
 LOGGED_EVENTS = 100
-LANES, WIDEST = 16, 64  # members that step together, and states they have in all
 PART = 256  # members that are worth a thread of their own
 
 
@@ -161,6 +161,15 @@ class Equations:
                 return run
         return self._run(self._code.machine, times, states, parameters, wind, 2**62)
 
+    def code(self, *, is_compiled: bool = True) -> Code:
+        """The compiled law, for kernels that run members themselves; or the same uncompiled."""
+        law, output = self._code.addresses if is_compiled else self._functions
+        return Code(
+            *(self._method, law, output, self._tolerance, int(self.solver.most_steps)),
+            *(len(self.signals.columns("state")), len(self.events)),
+            *(len(self.signals.columns("input")), is_compiled),
+        )
+
     def _run(
         self,
         code: "_Kernels",
@@ -173,11 +182,7 @@ class Equations:
         times, states, parameters = map(np.ascontiguousarray, (times, states, parameters))
         members, n = states.shape
         samples = len(times)
-        solver = self.solver
-        if isinstance(solver, FixedStep):
-            tolerance = (1.0, np.ones(n), float(solver.step))
-        else:
-            tolerance = (solver.rtol, np.full(n, solver.atol), 0.0)
+        solver, tolerance = self.solver, self._tolerance
         out = np.empty((members, samples, n))
         codes = np.zeros(members, dtype=np.int64)
         reached = np.zeros(members)
@@ -259,6 +264,13 @@ class Equations:
         return _Compiling(self._method, *self._functions)
 
     @property
+    def _tolerance(self) -> tuple[float, Array, float]:
+        n = len(self.signals.columns("state"))
+        if isinstance(self.solver, FixedStep):
+            return 1.0, np.ones(n), float(self.solver.step)
+        return float(self.solver.rtol), np.full(n, self.solver.atol), 0.0
+
+    @property
     def _method(self) -> int:
         return {Explicit: EXPLICIT, Stiff: STIFF, FixedStep: FIXED}[type(self.solver)]
 
@@ -316,16 +328,20 @@ class _Compiling:
         if self._asked == 2:
             threading.Thread(target=lambda: self.machine, name="compile").start()
 
-    def _compile(self) -> _Kernels:
+    @cached_property
+    def addresses(self) -> tuple[tuple[Any, ...], int]:
+        """Where the compiled law and output begin."""
         rate, when, changes, directions, stops = self._law
         address = compilation.address
         jumps = np.array([address(c) if c else 0 for c in changes], dtype=np.int64)
         law = (address(rate), address(when) if when else 0, jumps, directions, stops)
+        return law, address(self._output) if self._output else 0
+
+    def _compile(self) -> _Kernels:
         return _Kernels(
             compilation.compiled(integration.driver(self._method), integration.INTEGRATE),
             compilation.compiled(integration.observe, integration.OBSERVE),
-            law,
-            address(self._output) if self._output else 0,
+            *self.addresses,
         )
 
 

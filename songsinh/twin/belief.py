@@ -13,7 +13,7 @@ from songsinh.errors import BoundsError, DataError, FilterError, ModelError
 from songsinh.models import Array, Model, columns
 from songsinh.signals import Signal
 
-__all__ = ["Belief", "Noise", "believe", "place"]
+__all__ = ["Belief", "Noise", "believe", "draw", "place"]
 
 MAGIC = b"songsinh belief 1\n"
 ARRAYS = ("states", "parameters", "weights", "memory", "likeness")
@@ -182,7 +182,7 @@ def believe(
         array = np.asarray(value, dtype=np.float64)
         if array.shape == (2,) and members != 2:
             shape = (members, signal.size) if signal.size > 1 else (members,)
-            array = _draw(signal, array, generator.random(shape))
+            array = draw(signal, array, generator.random(shape))
         given[kind][name] = array
     return Belief(
         model=model.name,
@@ -194,7 +194,8 @@ def believe(
     )
 
 
-def _draw(signal: Signal, normal: Array, chance: Array) -> Array:
+def draw(signal: Signal, normal: Array, chance: Array) -> Array:
+    """Values of a signal drawn from a normal law (mean, sd) that is cut off at its bounds."""
     mean, sd = normal
     signal.check(mean)
     if not sd >= 0:

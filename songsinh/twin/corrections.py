@@ -66,8 +66,9 @@ def corrected(watch: Watch, belief: Belief, time: float, row: Array) -> tuple[Be
     innovation = gap / doubt
     used, aside = _believed(belief, innovation, np.isfinite(row))
     memory, likeness = remembering(belief, watch.names)
-    memory = np.concatenate([memory[1:], memory[:1]])
-    memory[-1] = row, expected, innovation
+    # each sensor has its own past, so that sensors need not speak together
+    pushed = np.concatenate([memory[1:], [[row, expected, innovation]]])
+    memory = np.where(np.isfinite(row), pushed, memory)
     likeness = _likeness(likeness, apart / doubt, watch.sds / doubt, belief.weights)
     belief = replace(belief, memory=memory, likeness=likeness)
     if used.any():

@@ -13,6 +13,7 @@ from songsinh.errors import DataError, PilotError
 from songsinh.reports import render
 from songsinh.sectors import Pilot, load, pilot_names
 from songsinh.sectors.battery import PILOT, validate
+from songsinh.twin import Card
 
 ROOT = Path(__file__).parents[2]
 
@@ -43,6 +44,16 @@ def test_the_end_of_life_is_foretold_within_15_and_10_discharges(found, cell, tr
 def test_the_cell_that_never_gets_there_raises_no_false_alarm_and_the_others_are_warned(found):
     assert [check.ours for check in rows(found, "False alarms")] == [0.0, 0.0, 0.0]
     assert min(check.ours for check in rows(found, "Warned")) >= 5
+
+
+def test_the_card_that_is_shipped_says_what_the_checks_find(found):
+    """Live twins show it; after a change that moves a figure: songsinh validate battery."""
+    file = ROOT / "songsinh" / "sectors" / "battery" / "card.json"
+    shipped = Card.from_json(file.read_text(encoding="utf-8"))
+    assert len(shipped.checks) == len(found.card.checks) > 0
+    for one, other in zip(shipped.checks, found.card.checks, strict=True):
+        assert (one.what, one.where, one.holds) == (other.what, other.where, other.holds)
+        assert one.ours == pytest.approx(other.ours, rel=1e-5)
 
 
 def test_what_the_twin_gets_wrong_stands_on_the_card(found):

@@ -1,0 +1,1 @@
+"""The rows of the live centre: the log, the history, following and serving."""
