@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -134,7 +134,7 @@ def _told_to_stop() -> list[int]:
 
 
 async def _live(settings: Settings) -> None:
-    from songsinh.live import serve_hub
+    from songsinh.live import serve_hub, until_first
 
     async with (
         _centre(settings) as centre,
@@ -142,7 +142,7 @@ async def _live(settings: Settings) -> None:
         serve_hub(centre, settings.socket),
     ):
         # a failure that nobody foresaw ends the process, and a fresh one goes on from the log
-        await _first(_asked_to_end(), centre.failed())
+        await until_first(_asked_to_end(), centre.failed())
 
 
 async def _serve(settings: Settings) -> None:
@@ -159,7 +159,7 @@ async def _serve(settings: Settings) -> None:
 
 
 async def _together(settings: Settings) -> None:
-    from songsinh.live import serve_hub
+    from songsinh.live import serve_hub, until_first
     from songsinh.web import create_app, serve
 
     async with (
@@ -169,7 +169,7 @@ async def _together(settings: Settings) -> None:
     ):
         web = _web_settings(settings)
         app = create_app(web, centre.engine, centre, centre.history)
-        await _first(serve(web, app), centre.failed())
+        await until_first(serve(web, app), centre.failed())
 
 
 @contextlib.asynccontextmanager
@@ -248,17 +248,6 @@ def _web_settings(settings: Settings) -> Any:
         behind_proxy=settings.behind_proxy,
         openid=openid,
     )
-
-
-async def _first(*works: Coroutine[Any, Any, None]) -> None:
-    """Wait for the first of them to end, as it ended; the others are cancelled."""
-    tasks = [asyncio.create_task(work) for work in works]
-    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    for task in done:
-        task.result()
 
 
 async def _asked_to_end() -> None:

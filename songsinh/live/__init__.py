@@ -7,6 +7,7 @@ from songsinh.live.hub import Frame, Hub
 from songsinh.live.link import RemoteHub, serve_hub
 from songsinh.live.outlooks import Outlook
 from songsinh.live.publishing import publish, read_publishing
+from songsinh.live.races import until_first
 from songsinh.live.readings import READING, Quality, Readings, Receipt, Row
 from songsinh.live.recipes import build_series, build_written
 from songsinh.live.rules import Rule
@@ -44,5 +45,6 @@ __all__ = [
     "read_settings",
     "serve_hub",
     "title_of",
+    "until_first",
     "words_of",
 ]

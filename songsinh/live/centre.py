@@ -213,7 +213,10 @@ class Centre:
 
     async def failed(self) -> None:
         """Wait until a part of the centre fails that nobody foresaw; raises what it failed with."""
-        await asyncio.gather(*self._tasks)
+        # who waits here may be cancelled, and the parts go on
+        done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
 
     async def state(self) -> Mapping[str, Any]:
         """See Hub."""

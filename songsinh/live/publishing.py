@@ -15,6 +15,7 @@ import orjson
 
 from songsinh.errors import SettingError
 from songsinh.live.hub import Frame, Hub
+from songsinh.live.races import until_first
 from songsinh.live.sources.broker import Broker, Line, Note, keep_up
 from songsinh.live.sources.kinds import fill
 
@@ -105,7 +106,7 @@ async def publish(settings: Publishing, hub: Hub, *, note: Note) -> None:
 
     async def work(line: Line) -> None:
         note(f"connected to {line.place}")
-        await _race(line.wait_lost(), _send(line, settings, waiting))
+        await until_first(line.wait_lost(), _send(line, settings, waiting))
 
     async with asyncio.TaskGroup() as group:
         group.create_task(_hear(hub, waiting, note))
@@ -145,16 +146,3 @@ async def _tell(line: Line, frame: Frame, prefix: str) -> None:
     await line.publish(topic, body, retain=True)
     if frame["kind"] == "alert" and frame.get("cleared_us") is not None:
         await line.publish(topic, b"", retain=True)
-
-
-async def _race(*work: Any) -> None:
-    """Run until the first ends, then end the others; what it raised is raised."""
-    tasks = [asyncio.ensure_future(one) for one in work]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-    for task in done:
-        task.result()

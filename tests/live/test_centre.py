@@ -1,6 +1,7 @@
 """The centre: from what a source brings to beliefs, forecasts and frames."""
 
 import asyncio
+import contextlib
 import threading
 from contextlib import aclosing
 
@@ -376,4 +377,26 @@ def test_a_twin_whose_readings_cannot_be_folded_stops_alone(tmp_path):
     assert broken["b"]["state"] == "broken"
     assert "could not be folded" in broken["b"]["why"]
     assert broken["a"]["folded"] == mended["b"]["folded"] == len(tanks.readings(5))
+    engine.dispose()
+
+
+def test_a_part_that_fails_is_told_and_who_waits_for_that_stops_nothing(tmp_path, monkeypatch):
+    engine = centres.prepared(tmp_path, "a")
+
+    async def main():
+        async with centres.running(engine, tmp_path) as centre:
+            watching = asyncio.create_task(centre.failed())
+            await asyncio.sleep(0)
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+            assert (await centre.state())["queue"] == 0  # all parts go on
+            monkeypatch.setattr(centre, "_step", None)
+            with contextlib.suppress(LiveError):
+                await centre.take("test", [Row("a", "level", tanks.START, 1.0)])
+            with pytest.raises(TypeError):
+                await asyncio.wait_for(centre.failed(), 10)
+            with pytest.raises(LiveError, match="start the centre again"):
+                await centre.state()
+
+    asyncio.run(main())
     engine.dispose()

@@ -16,7 +16,7 @@ from fastapi.responses import StreamingResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
-from songsinh.live import Frame
+from songsinh.live import Frame, until_first
 from songsinh.web.api.beginnings import frames_from_now
 from songsinh.web.api.common import problems, seen
 from songsinh.web.api.pushing import take
@@ -141,19 +141,9 @@ async def _may_still(connection: HTTPConnection, visitor: Visitor, rule: Any) ->
 
 
 async def _until_first(*coming: Coroutine[Any, Any, None]) -> None:
-    """Run together until one ends; then none runs any more."""
-    tasks = [asyncio.create_task(one) for one in coming]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-    for task in done:
-        error = task.exception()
-        # a client that left while it was told something
-        if error is not None and not isinstance(error, (OSError, RuntimeError)):
-            raise error
+    """Run together until one ends; a client that left while it was told something is no error."""
+    with contextlib.suppress(OSError, RuntimeError):
+        await until_first(*coming)
 
 
 async def _events(
